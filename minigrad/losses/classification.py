@@ -1,0 +1,256 @@
+"""Classification losses: cross-entropy, for classes and for yes/no questions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import fused
+from ..engine import raw
+from ..nn.ensembles import mark
+from ..rules.special import log_softmax, softplus
+from .reduction import as_array, check_not_empty, check_reduction, reduce_losses
+
+
+def cross_entropy(
+    logits: Any,
+    target: Any,
+    weight: Any = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+) -> Any:
+    r"""Cross-entropy between softmax of the logits and the target.
+
+    .. math:: \ell = -\sum_k q_k \log p_k, \qquad p = \mathrm{softmax}(z), \qquad
+              q = (1 - \epsilon)\, q^{\text{target}} + \epsilon / K
+
+    Args:
+        logits: ``(..., n, classes)`` real scores z.
+        target: ``(..., n)`` integers in ``[0, classes)``, or ``(..., n, classes)`` probabilities.
+        weight: ``(classes,)``: each class's term of the sum is multiplied by it. With integer
+            targets the mean divides by the sum of the targets' weights, as in PyTorch.
+        label_smoothing: the share epsilon in [0, 1] that is spread evenly over all K classes.
+        reduction: ``"mean"``, ``"sum"``, or ``"none"`` for one loss per target.
+        ignore_index: integer targets of this value count for nothing. (PyTorch ignores -100
+            unasked; here a label outside the classes is an error unless you name it.)
+    Returns: a scalar, or ``(..., n)`` with ``"none"``. For logits with an ensemble's members mark:
+        ``(members,)``; targets are then per member, or without the first axis shared by all.
+    Raises:
+        ValueError: a label out of range, an empty batch, other shapes, an unknown reduction.
+        TypeError: integer logits, or float labels where integers are expected.
+    Numerics: log-sum-exp shifted by the largest logit; the gradient, softmax minus target, is exact
+        for logits of 1e4. NaN in the logits gives NaN.
+    Source: Bridle 1990; label smoothing: Szegedy et al. 2016, section 7.
+    """
+    name = "cross_entropy"
+    _check_logits(name, logits, reduction)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise ValueError(f"{name}: label_smoothing must lie in [0, 1], found {label_smoothing}")
+    members, classes = getattr(logits, "members", None), logits.shape[-1]
+    weight = _class_weight(name, weight, logits)
+    if not hasattr(target, "dtype"):
+        target = np.asarray(target)
+    if target.dtype.kind == "f":
+        target = as_array(target, logits.dtype, logits)
+        target = _check_probabilities(name, target, logits.shape, members)
+        if label_smoothing:
+            target = target * (1.0 - label_smoothing) + label_smoothing / classes
+        terms = log_softmax(logits, axis=-1) * (target if weight is None else target * weight)
+        return reduce_losses(mark(-np.sum(terms, axis=-1), logits), members, reduction)
+
+    labels = _check_labels(name, target, logits.shape, members, ignore_index)
+    if reduction == "mean" and weight is None and ignore_index is None and not label_smoothing:
+        return fused.softmax_cross_entropy(logits, labels)  # what training does: one operation
+    ignored = None if ignore_index is None else labels == ignore_index
+    if ignored is not None:
+        labels = np.where(ignored, 0, labels)
+    if label_smoothing == 0.0:
+        losses = fused.softmax_cross_entropy(logits, labels, "none")
+        losses = losses if weight is None else losses * weight[labels]
+    else:
+        log_p = log_softmax(logits, axis=-1)
+        of_target = np.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
+        of_target = of_target if weight is None else of_target * weight[labels]
+        of_all = np.sum(log_p if weight is None else log_p * weight, axis=-1)
+        losses = -(1.0 - label_smoothing) * of_target - (label_smoothing / classes) * of_all
+    if ignored is not None:  # where, not times 0: an ignored infinite loss stays out
+        losses = np.where(ignored, 0.0, losses)
+    total = None
+    if reduction == "mean":
+        total = _total_weight(name, labels, weight, ignored, members, logits.dtype)
+    return reduce_losses(mark(losses, logits), members, reduction, total)
+
+
+def nll_loss(
+    log_probabilities: Any,
+    target: Any,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+) -> Any:
+    r"""Negative log-likelihood :math:`-\log p_y` of integer targets, from log-probabilities.
+
+    ``nll_loss(log_softmax(z), y)`` is ``cross_entropy(z, y)``: arguments and errors as there.
+    """
+    name, target = "nll_loss", raw(target)
+    _check_logits(name, log_probabilities, reduction)
+    members = getattr(log_probabilities, "members", None)
+    weight = _class_weight(name, weight, log_probabilities)
+    labels = _check_labels(name, target, log_probabilities.shape, members, ignore_index)
+    ignored = None if ignore_index is None else labels == ignore_index
+    if ignored is not None:
+        labels = np.where(ignored, 0, labels)
+    losses = -np.take_along_axis(log_probabilities, labels[..., None], axis=-1)[..., 0]
+    losses = losses if weight is None else losses * weight[labels]
+    if ignored is not None:
+        losses = np.where(ignored, 0.0, losses)
+    total = None
+    if reduction == "mean":
+        total = _total_weight(name, labels, weight, ignored, members, log_probabilities.dtype)
+    return reduce_losses(mark(losses, log_probabilities), members, reduction, total)
+
+
+def binary_cross_entropy_with_logits(
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+) -> Any:
+    r"""Cross-entropy of independent yes/no questions.
+
+    .. math:: \ell = w\,[\, t\, c \, \mathrm{softplus}(-z) + (1 - t)\, \mathrm{softplus}(z) \,]
+
+    Args:
+        input: logits z of any shape; p = sigmoid(z).
+        target: probabilities t in [0, 1] of the same shape (or without the members axis: shared).
+        weight: w, broadcast to ``input``.
+        pos_weight: c, the weight of the positive answers.
+        reduction: ``"mean"`` over all elements, ``"sum"`` or ``"none"``.
+    Returns: a scalar, ``(members,)`` for an ensemble, or the shape of ``input`` with ``"none"``.
+    Raises:
+        ValueError: other shapes, targets outside [0, 1], an empty batch, an unknown reduction.
+    Numerics: softplus never overflows, and its gradient, sigmoid minus target, is exact.
+    """
+    name, target = "binary_cross_entropy_with_logits", as_array(target, input.dtype, input)
+    check_reduction(name, reduction)
+    check_not_empty(name, input)
+    members = getattr(input, "members", None)
+    if target.shape != input.shape and (members is None or target.shape != input.shape[1:]):
+        raise ValueError(f"{name}: target has shape {target.shape}, input has {input.shape}")
+    values = raw(target)
+    if float(values.min()) < 0.0 or float(values.max()) > 1.0:
+        raise ValueError(
+            f"{name}: targets are probabilities in [0, 1], found values from {values.min()} to "
+            f"{values.max()}"
+        )
+    if pos_weight is None and weight is None and reduction == "mean":
+        return fused.binary_cross_entropy_with_logits(input, target)  # one operation
+    if pos_weight is None:  # t softplus(-z) + (1 - t) softplus(z) = softplus(z) - t z
+        losses = softplus(input) - target * input
+    else:
+        losses = target * pos_weight * softplus(-input) + (1.0 - target) * softplus(input)
+    losses = losses if weight is None else losses * weight
+    return reduce_losses(mark(losses, input), members, reduction)
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def _check_logits(name: str, logits: Any, reduction: str) -> None:
+    check_reduction(name, reduction)
+    if logits.ndim < 1 + (getattr(logits, "members", None) is not None):
+        raise ValueError(f"{name}: logits need a class axis, found shape {logits.shape}")
+    if logits.dtype.kind != "f":
+        raise TypeError(
+            f"{name}: logits must be real numbers, found {logits.dtype}. Mend: were logits and "
+            "target swapped? The logits come first"
+        )
+    check_not_empty(name, logits)
+
+
+def _class_weight(name: str, weight: Any, logits: Any) -> Any:
+    if weight is None:
+        return None
+    weight = np.asarray(raw(weight), dtype=logits.dtype, like=raw(logits))
+    if weight.shape != logits.shape[-1:]:
+        raise ValueError(
+            f"{name}: weight must have one entry per class, shape {logits.shape[-1:]}, found "
+            f"{weight.shape}"
+        )
+    return weight
+
+
+def _check_probabilities(
+    name: str, target: Any, shape: tuple[int, ...], members: int | None
+) -> Any:
+    if target.shape == shape or (members is not None and target.shape == shape[1:]):
+        return target
+    if target.shape == shape[:-1] or (members is not None and target.shape == shape[1:-1]):
+        raise TypeError(
+            f"{name}: labels must be integers, found {target.dtype}. Mend: "
+            f"target.astype(np.int64), or probabilities of shape {shape}"
+        )
+    raise ValueError(
+        f"{name}: target has shape {target.shape}, but logits of shape {shape} need integers of "
+        f"shape {shape[:-1]} or probabilities of shape {shape}"
+    )
+
+
+def _check_labels(
+    name: str, target: Any, shape: tuple[int, ...], members: int | None, ignore_index: int | None
+) -> Any:
+    """Integer labels of shape ``shape[:-1]`` that all lie in range (or are ignored)."""
+    labels, classes = raw(target), shape[-1]
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"{name}: labels must be integers, found {labels.dtype}. Mend: target.astype(np.int64)"
+        )
+    if members is not None and labels.shape == shape[1:-1]:
+        shared = labels
+        labels = np.broadcast_to(labels, shape[:-1])
+    elif labels.shape == shape[:-1]:
+        shared = labels
+    else:
+        hint = ""
+        if labels.shape == shape:
+            hint = ". Mend: one-hot targets are probabilities: target.astype(logits.dtype)"
+        raise ValueError(
+            f"{name}: target has shape {labels.shape}, but logits of shape {shape} need one label "
+            f"per row, shape {shape[:-1]}{hint}"
+        )
+    low, high = int(shared.min()), int(shared.max())
+    if low >= 0 and high < classes:
+        return labels
+    bad = (shared < 0) | (shared >= classes)
+    if ignore_index is not None:
+        bad &= shared != ignore_index
+    if bad.any():
+        position = tuple(int(i[0]) for i in np.nonzero(bad))
+        where = position[0] if len(position) == 1 else position
+        value = int(shared[position])
+        hint = "" if value != -100 else ". Mend: ignore_index=-100 leaves such targets out"
+        raise ValueError(
+            f"{name}: label {value} at position {where} lies outside [0, {classes}), the classes "
+            f"of logits {shape}{hint}"
+        )
+    return labels
+
+
+def _total_weight(
+    name: str, labels: Any, weight: Any, ignored: Any, members: int | None, dtype: Any
+) -> Any:
+    """What a weighted mean divides by: the sum of the targets' weights; None if all are 1."""
+    if weight is None and ignored is None:
+        return None
+    axes = None if members is None else tuple(range(1, labels.ndim))
+    if weight is None:
+        total = np.sum(~ignored, axis=axes)
+    else:
+        weights = weight[labels]
+        total = np.sum(weights if ignored is None else np.where(ignored, 0.0, weights), axis=axes)
+    if not np.all(total > 0):
+        raise ValueError(
+            f"{name}: the targets' weights sum to 0 (all ignored?), so that their mean does not "
+            "exist. "
+            'Mend: reduction="sum", or skip the batch'
+        )
+    return float(total) if members is None else total.astype(dtype)

@@ -1,5 +1,6 @@
 """Image sets that come with the package: handwritten digits and a part of Fashion-MNIST."""
 
+import functools
 import os
 from importlib import resources
 
@@ -74,6 +75,7 @@ def fashion_mnist(full: bool = False, folder: str | os.PathLike[str] | None = No
     )
 
 
+@functools.cache  # decoding takes most of the time of a call; every call converts anew
 def _load(name: str) -> dict[str, np.ndarray]:
     path = resources.files("minigrad.data") / "files" / name
     # allow_pickle=False: a data file can hold numbers, never code.

@@ -120,32 +120,33 @@ def sinc(x: Any) -> Any:
 # --- kinks and steps ------------------------------------------------------------------------------
 
 
-def _wins(a: Any, b: Any, g: Any) -> Any:
-    """1 where a > b, one half at a tie, 0 elsewhere, in g's dtype."""
+def _to_larger(g: Any, a: Any, b: Any) -> Any:
+    """``g`` where a > b, half of it at a tie, 0 elsewhere."""
     a, b = raw(a), raw(b)
-    return ((a > b) + 0.5 * (a == b)).astype(g.dtype)
+    won, ties = g * (a > b).astype(g.dtype), a == b
+    return won + g * (0.5 * ties).astype(g.dtype) if ties.any() else won  # ties are rare
 
 
 elementwise(np.abs, lambda g, out, x: g * _phase(x, out))
 elementwise(
     np.maximum,
-    lambda g, _out, a, b: g * _wins(a, b, g),
-    lambda g, _out, a, b: g * _wins(b, a, g),
+    lambda g, _out, a, b: _to_larger(g, a, b),
+    lambda g, _out, a, b: _to_larger(g, b, a),
 )
 elementwise(
     np.minimum,
-    lambda g, _out, a, b: g * _wins(b, a, g),
-    lambda g, _out, a, b: g * _wins(a, b, g),
+    lambda g, _out, a, b: _to_larger(g, b, a),
+    lambda g, _out, a, b: _to_larger(g, a, b),
 )
 elementwise(  # fmax and fmin ignore NaN: the number wins
     np.fmax,
-    lambda g, _out, a, b: g * (_wins(a, b, g) + np.isnan(raw(b))),
-    lambda g, _out, a, b: g * (_wins(b, a, g) + np.isnan(raw(a))),
+    lambda g, _out, a, b: _to_larger(g, a, b) + g * np.isnan(raw(b)),
+    lambda g, _out, a, b: _to_larger(g, b, a) + g * np.isnan(raw(a)),
 )
 elementwise(
     np.fmin,
-    lambda g, _out, a, b: g * (_wins(b, a, g) + np.isnan(raw(b))),
-    lambda g, _out, a, b: g * (_wins(a, b, g) + np.isnan(raw(a))),
+    lambda g, _out, a, b: _to_larger(g, b, a) + g * np.isnan(raw(b)),
+    lambda g, _out, a, b: _to_larger(g, a, b) + g * np.isnan(raw(a)),
 )
 for step in (np.sign, np.floor, np.ceil, np.rint, np.trunc):  # flat between the jumps
     elementwise(step, lambda g, _out, _x: np.zeros_like(g))

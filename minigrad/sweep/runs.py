@@ -171,7 +171,9 @@ def _finish(
     from tqdm.auto import tqdm
 
     left, failures, successes = dict(missing), [], 0
-    with tqdm(total=len(missing), desc=name, disable=not progress) as bar:
+    # An explicit disable=False would override the user's TQDM_DISABLE=1.
+    silent = {} if progress else {"disable": True}
+    with tqdm(total=len(missing), desc=name, **silent) as bar:
         for attempt in range(retries + 1):
             try:
                 for key, outcome in _stream(function, list(left.items()), n_jobs):

@@ -101,7 +101,9 @@ def _progress_bar(step: int, last: int, progress: bool) -> Any:
     from tqdm.auto import tqdm
 
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return tqdm(total=last, initial=step, disable=not (progress and watched), leave=False)
+    # An explicit disable=False would override the user's TQDM_DISABLE=1.
+    silent = {} if progress and watched else {"disable": True}
+    return tqdm(total=last, initial=step, leave=False, **silent)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ NBVAL   := --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=3
            -p no:cacheprovider -n $(JOBS) --dist loadfile -q
 
 .DEFAULT_GOAL := help
-.PHONY: help run lab test check lint types fast nbval book fuzz bench notebooks clean distclean
+.PHONY: help run lab test check lint types fast nbval book fuzz bench notebooks exercises clean distclean
 
 help:
 	@echo "make run [CHAPTER=grokking]  set up, re-run a chapter, show its claims and figures"
@@ -26,6 +26,7 @@ help:
 	@echo "make lab                     the chapters in JupyterLab"
 	@echo "make book                    the book, in $(HTML)"
 	@echo "make notebooks               execute all chapters and store their outputs"
+	@echo "make exercises               the students' notebooks, from exercises/source"
 	@echo "make fuzz                    20,000 random programs against JAX"
 	@echo "make bench                   speed beside PyTorch, JAX, autograd and MyGrad"
 	@echo "make clean | distclean       remove what was built | and the environment"
@@ -97,7 +98,7 @@ test: $(VENV)/.installed-test lint types nbval
 	$(QUIET) $(PY) -m pytest -q -n $(JOBS) --dist loadfile
 
 fuzz: $(VENV)/.installed-test
-	$(QUIET) $(PY) tests/fuzz.py --programs 20000
+	$(QUIET) $(PY) tests/fuzz.py --programs 20000 --inputs 1 --jobs $(JOBS)
 
 # Interleaved timings beside PyTorch, JAX, autograd and MyGrad, best on an otherwise idle machine.
 bench: $(VENV)/.installed-bench
@@ -105,6 +106,9 @@ bench: $(VENV)/.installed-bench
 
 notebooks: $(VENV)/.installed-test
 	$(PY) -m minigrad execute $(ARGS)
+
+exercises: $(VENV)/.installed-test
+	$(PY) tools/build_exercises.py
 
 clean:
 	rm -rf book/_build book/_generated book/notebooks book/exercises book/api runs build dist

@@ -542,9 +542,10 @@ def test_the_empty_student_notebook_talks_in_jupyter_too(source, tmp_path, monke
     checks = [cell for cell in notebook.cells if cell.id.endswith("-check")]
     assert checks
     for cell in checks:
-        (output,) = cell.outputs  # the message once: no error, no second display of the result
-        assert output.output_type == "stream"
-        assert "not filled in yet" in output.text
+        # The message once: no error, no second display of the result. A busy kernel may send one
+        # stream in several parts.
+        assert {output.output_type for output in cell.outputs} == {"stream"}
+        assert "".join(output.text for output in cell.outputs).count("not filled in yet") == 1
 
 
 @pytest.mark.slow

@@ -350,3 +350,12 @@ def test_a_dask_cluster_gives_the_same_bits(tmp_path):
 
 def worker_name(x):
     return os.getpid()
+
+
+def test_the_progress_bar_obeys_tqdm_disable(tmp_path, capfd):  # conftest.py sets TQDM_DISABLE=1
+    sweep.run(_echo, [{"x": 1}], store=tmp_path / "s.jsonl", n_jobs=1, progress=True)
+    assert capfd.readouterr().err == ""
+
+
+def _echo(x):
+    return x

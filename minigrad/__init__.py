@@ -27,8 +27,8 @@ tensor = Tensor
 __version__ = "0.1.0"
 
 _PARTS = (
-    *("claims", "data", "exercises", "fused", "losses", "metrics", "nn", "optim", "plots"),
-    *("regularizers", "sweep", "testing", "train", "zoo"),
+    *("claims", "data", "exercises", "fused", "losses", "metrics", "models", "nn"),
+    *("optim", "plots", "regularizers", "sweep", "testing", "train", "zoo"),
 )
 
 __all__ = [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minigrad import claims
-from minigrad.claims import censored, claim, paired
+from minigrad.claims import censored, claim, first_time, paired
 from minigrad.claims.censoring import Censored, Undecided, quantile
 from minigrad.claims.display import coarse, to_precision_of
 from minigrad.claims.verdicts import MIME, seeds_verdict
@@ -302,3 +302,11 @@ def test_questions_say_what_is_wrong():
         claims.predict("what?")
     with pytest.raises(ValueError, match="names repeat"):
         claims.predict(claims.question("a", "b"), claims.question("a", "c"))
+
+
+def test_first_time_is_the_first_tick_at_the_level_or_censored():
+    assert first_time([0, 5, 10], [0.2, 0.9, 0.1], 0.9) == 5
+    assert first_time([0, 5, 10], [0.2, 0.3, np.nan], 0.9) == censored(10)
+    assert first_time([0, 5], -np.array([3.0, 1.0]), -1.0) == 5
+    with pytest.raises(ValueError, match="k >= 1"):
+        first_time([], [], 0.5)

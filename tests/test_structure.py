@@ -20,7 +20,7 @@ LAYERS = [
     {"rules"},
     {"transforms", "testing"},
     {"fused", "nn", "losses", "optim", "regularizers", "metrics"},
-    {"data"},
+    {"data", "models"},
     {"claims", "plots", "sweep", "checkpoint", "train", "zoo"},
     {"exercises"},
     {"chapters"},

@@ -4,7 +4,7 @@ A chapter ends with `claim(...)` lines. The rules of the verdict are fixed here,
 that nobody can move them until a result looks right.
 """
 
-from .censoring import Censored, censored
+from .censoring import Censored, censored, first_time, quantile
 from .predictions import Question, predict, question
 from .verdicts import Claim, Table, claim, paired, table
 
@@ -15,8 +15,10 @@ __all__ = [
     "Table",
     "censored",
     "claim",
+    "first_time",
     "paired",
     "predict",
+    "quantile",
     "question",
     "table",
 ]

@@ -138,6 +138,29 @@ def censored(limit: float) -> Censored:
     return Censored(limit)
 
 
+def first_time(steps: Any, values: Any, level: float) -> Any:
+    """The first of ``steps`` at which ``values`` reaches ``level``; else ``censored(last step)``.
+
+    A value that falls to a level is found by ``first_time(steps, -values, -level)``. NaN never
+    reaches anything.
+
+    Args:
+        steps: ``(k,)`` increasing, at least one.
+        values: ``(k,)``, measured at these steps.
+        level: the threshold; equality counts.
+
+    >>> first_time([0, 10, 20], [0.1, 0.5, 0.9], 0.5), first_time([0, 10], [0.1, 0.5], 0.9)
+    (10, > 10)
+    """
+    steps, values = np.asarray(steps), np.asarray(values, dtype=float)
+    if steps.ndim != 1 or steps.shape != values.shape or not len(steps):
+        raise ValueError(
+            f"first_time: steps {steps.shape} and values {values.shape}; expected (k,) both, k >= 1"
+        )
+    hits = np.flatnonzero(values >= level)
+    return steps[hits[0]].item() if len(hits) else censored(steps[-1].item())
+
+
 def as_measurements(values: Any, name: str) -> list[Any]:
     """A list of bools, floats and `Censored`, one per seed; refuses what would hide a failure."""
     if isinstance(values, Censored) or np.ndim(values) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import copy
 import json
@@ -152,6 +153,47 @@ def test_chapters_are_stored_in_normal_form(path):
 @pytest.mark.parametrize("path", EXERCISES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_exercises_are_stored_in_normal_form(path):
     assert chapters.is_normal(path), f"run: python -m minigrad normalize {path.relative_to(ROOT)}"
+
+
+def definitions(path):
+    """Every function and class of a chapter: its name, and its code without name or docstring."""
+    for cell in chapters.read(path)["cells"]:
+        if cell["cell_type"] != "code":
+            continue
+        for node in ast.walk(ast.parse(cell["source"])):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                name, node.name = node.name, "_"
+                if ast.get_docstring(node) is not None:
+                    node.body = node.body[1:]
+                yield name, ast.unparse(node)
+
+
+def test_no_helper_is_defined_in_two_chapters():
+    """What two chapters need belongs into the package."""
+    seen = {}
+    for path in CHAPTERS:
+        for name, code in definitions(path):
+            other = seen.setdefault(code, path)
+            assert other == path, f"{name} stands in {other.name} and in {path.name}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_every_cell_fits_on_a_screen(path):
+    for cell in chapters.read(path)["cells"]:
+        if cell["cell_type"] == "code":
+            lines = [line for line in cell["source"].splitlines() if line.strip()]
+            assert len(lines) <= 25, f"{len(lines)} lines: {lines[0]}"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_a_chapter_asks_first_judges_last_and_has_a_thumbnail(path):
+    nb = chapters.read(path)
+    code = "\n".join(c["source"] for c in nb["cells"] if c["cell_type"] == "code")
+    asked, judged = code.find("claims.predict("), code.find("claims.table(")
+    assert 0 <= asked < min(judged, code.find(".score(")), "predict, then judge, and score"
+    assert len(chapters.claims_of(nb)) >= 3
+    tags = [tag for c in nb["cells"] for tag in c["metadata"].get("tags", [])]
+    assert tags.count("thumbnail") == 1 and tags.count("parameters") == 1
 
 
 def test_every_claim_is_complete():

@@ -13,7 +13,12 @@ from typing import Any
 from ..claims.verdicts import MIME
 
 # The parts of the book in reading order; a folder that is not named here comes after them.
-PARTS = {"foundations": "Foundations", "grokking": "Grokking"}
+PARTS = {
+    "foundations": "Foundations",
+    "grokking": "Grokking",
+    "double-descent": "Double descent",
+    "dropout": "Dropout",
+}
 
 
 @dataclass(frozen=True)

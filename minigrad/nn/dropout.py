@@ -35,7 +35,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, generator: Any = None) -> None:
-        check_rate("Dropout", p)
+        check_rate(type(self).__name__, p)
         self.p = p
         self.generator = member_generators(generator)
 
@@ -65,7 +65,7 @@ def _dropped_channels(name: str, x: Any, p: float, ndim: int, generator: Any) ->
     aliases=("spatial_dropout_1d",),
     example=lambda rng: {"x": rng.normal(size=(3, 4, 5))},
 )
-class Dropout1d(Module):
+class Dropout1d(Dropout):
     """Dropout of whole channels of sequences ``(n, channels, length)``, as `Dropout2d`.
 
     Args:
@@ -75,18 +75,10 @@ class Dropout1d(Module):
     Source: Tompson et al. 2015, section 3.2 (spatial dropout).
     """
 
-    def __init__(self, p: float = 0.5, generator: Any = None) -> None:
-        check_rate("Dropout1d", p)
-        self.p = p
-        self.generator = member_generators(generator)
-
     def forward(self, x: Any) -> Any:
         if not self.training:
             return x
         return _dropped_channels("Dropout1d", x, self.p, 3, self.generator)
-
-    def describe(self) -> str:
-        return f"p={self.p}"
 
 
 @term(
@@ -96,7 +88,7 @@ class Dropout1d(Module):
     aliases=("spatial_dropout", "spatial_dropout_2d"),
     example=lambda rng: {"x": rng.normal(size=(3, 4, 2, 3))},
 )
-class Dropout2d(Module):
+class Dropout2d(Dropout):
     r"""Dropout of whole channels of images ``(n, channels, height, width)``.
 
     .. math:: \tilde x_{nchw} = \frac{m_{nc}}{1 - p} x_{nchw}, \qquad
@@ -112,18 +104,10 @@ class Dropout2d(Module):
     Source: Tompson et al. 2015, section 3.2 (spatial dropout).
     """
 
-    def __init__(self, p: float = 0.5, generator: Any = None) -> None:
-        check_rate("Dropout2d", p)
-        self.p = p
-        self.generator = member_generators(generator)
-
     def forward(self, x: Any) -> Any:
         if not self.training:
             return x
         return _dropped_channels("Dropout2d", x, self.p, 4, self.generator)
-
-    def describe(self) -> str:
-        return f"p={self.p}"
 
 
 @term(

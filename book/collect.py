@@ -45,7 +45,7 @@ def collect(root: Path = ROOT, book: Path = BOOK) -> None:
     for entry in found:
         name = f"notebooks/{entry.part}/{entry.name}.ipynb"
         put(name, json.dumps(chapter_page(stored[entry.name]), ensure_ascii=False))
-    exercises = sorted(path.stem for path in (root / "exercises").glob("*.ipynb"))
+    exercises = [path.stem for path in sorted((root / "exercises").glob("*.ipynb"), key=place)]
     code = {f"notebooks/{c.part}/{c.name}.ipynb": (c.title, code_of(stored[c.name])) for c in found}
     for name in exercises:
         student = chapters.read(root / "exercises" / f"{name}.ipynb")
@@ -76,6 +76,11 @@ def collect(root: Path = ROOT, book: Path = BOOK) -> None:
 
 
 # ---- Chapters and exercises -------------------------------------------------------------------
+
+
+def place(path: Path) -> tuple[int, str]:
+    """Sorts exercise sets by `metadata.minigrad.order`, as chapters are; then by name."""
+    return chapters.read(path)["metadata"].get("minigrad", {}).get("order", 99), path.stem
 
 
 def chapter_page(nb: Notebook) -> Notebook:

@@ -9,7 +9,10 @@ import minigrad as mg
 from minigrad import chapters
 
 PATH = Path(__file__).resolve().parent.parent / "notebooks" / "grokking" / "inside.ipynb"
-WANTED = ("right", "sum_share", "clock_scores", "power", "plane", "inputs", "purity", "without")
+ALL = (
+    *("right", "sum_share", "clock_scores", "power", "plane", "inputs", "purity", "without"),
+    "generator_of",
+)
 P = 11
 NUMBERS = np.arange(P)
 
@@ -20,9 +23,7 @@ def page():
     names = {"np": np, "mg": mg, "p": P, "half": P // 2, "numbers": NUMBERS, "device": "cpu"}
     for cell in chapters.read(PATH)["cells"]:
         source = cell["source"]
-        if cell["cell_type"] == "code" and any(
-            f"def {name}(" in source for name in (*WANTED, "generator_of")
-        ):
+        if cell["cell_type"] == "code" and any(f"def {name}(" in source for name in ALL):
             kept = source.split("\nrng =")[0].split("\nrule =")[0].split("\nby_logarithm")[0]
             exec(kept, names)
     return names

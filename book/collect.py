@@ -24,6 +24,7 @@ import speed_tables  # noqa: E402
 import zoo_pages  # noqa: E402
 
 from minigrad import chapters  # noqa: E402
+from minigrad.claims.verdicts import FAILS, HOLDS, PARTLY, UNSURE  # noqa: E402
 
 Notebook = dict[str, Any]
 
@@ -242,8 +243,10 @@ def ledger(found: list[chapters.Chapter], stored: dict[str, Notebook], keys: set
     if not rows:
         return "No chapter of this checkout states a claim.\n"
     verdicts = [row[3] for row in rows]
-    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
-    lines = [f"{len(rows)} claims: {counts}.", "", "```{list-table}", ":header-rows: 1"]
+    order = (HOLDS, PARTLY, FAILS, UNSURE)
+    counts = ", ".join(f"{v}: {verdicts.count(v)}" for v in order if v in verdicts)
+    lines = [f"{len(rows)} claims. {counts.capitalize()}.", "", "```{list-table}"]
+    lines += [":header-rows: 1"]
     lines += [":class: ledger filter filter-verdict", ""]
     for row in [["Claim", "The paper", "Ours", "Verdict", "Chapter, setting"], *rows]:
         lines += [("* - " if i == 0 else "  - ") + value for i, value in enumerate(row)]

@@ -37,7 +37,7 @@ def built() -> Path:
     """The folder with the HTML; several test processes may ask at once, one of them builds."""
     BUILD.mkdir(exist_ok=True)
     lock = BUILD / "building"
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 1500
     while not is_fresh():
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL))

@@ -70,7 +70,7 @@ def test_the_ledger_has_a_row_for_each_claim(collect, tmp_path):
     nb = notebook(code("claims", "a", [shown, once_more]))
     entry = chapters.Chapter("n", "p", tmp_path, "Title")
     text = collect.ledger([entry], {"n": nb}, {"power2022grokking"})
-    assert "2 claims: 1 holds, 1 partly." in text
+    assert "2 claims. Holds: 1, partly: 1." in text
     assert text.count("[Title](notebooks/p/n.ipynb)") == 2
     assert "a &lt; b always" in text
     assert "{cite:t}`power2022grokking`" in text and "somebody, 1999: 10" in text

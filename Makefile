@@ -65,7 +65,7 @@ run: $(VENV)/.installed-notebooks
 	@$(PY) -m minigrad run $(CHAPTER) $(ARGS)
 
 lab: $(VENV)/.installed-notebooks
-	$(PY) -m jupyterlab notebooks
+	$(QUIET) $(PY) -m jupyterlab notebooks
 
 book: $(VENV)/.installed-book
 	$(PY) -m sphinx -W --keep-going -q -b html -d book/_build/.doctrees book $(HTML)

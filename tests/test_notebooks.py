@@ -244,6 +244,17 @@ def test_a_run_takes_parameters_and_leaves_notebook_and_record(house):
 
 
 @pytest.mark.slow
+def test_a_run_has_one_blas_thread(house, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    path = chapters.chapter("two", house).path
+    nb = chapters.read(path)
+    nb["cells"][2]["source"] = "import os\nprint('seeds', os.environ['OMP_NUM_THREADS'])"
+    path.write_text(chapters.to_text(nb), encoding="utf-8")
+    done = chapters.run("two", output=house / "runs", root=house, progress=False)
+    assert chapters.read(done.notebook)["cells"][-1]["outputs"] == [stream("seeds 1\n")]
+
+
+@pytest.mark.slow
 def test_a_run_that_fails_says_where_and_is_not_kept_under_the_final_name(house):
     with pytest.raises(RuntimeError, match=r"code cell 2: ZeroDivisionError"):
         chapters.run("one", output=house / "runs", root=house, progress=False)

@@ -27,6 +27,9 @@ QUIET_KERNEL = ["--IPKernelApp.log_level=ERROR"]
 # No progress bars among the outputs. The bars of notebooks ignore the first variable; the second
 # makes `tqdm.auto` choose the plain bar, which heeds it (tqdm 4.70). conftest.py sets both too.
 NO_BARS = {"TQDM_DISABLE": "1", "SPYDER_PLAIN_BARS": "1"}
+# Chapters run their seeds in parallel processes; more BLAS threads on small matrices only wait for
+# each other, and sums in another order would be other numbers.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def execute(path: Path, timeout: float = 1800) -> None:
@@ -39,7 +42,7 @@ def execute(path: Path, timeout: float = 1800) -> None:
 
     path = Path(path)
     nb = nbformat.from_dict(read(path))
-    with _environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", **NO_BARS):
+    with _environment(**ONE_THREAD, **NO_BARS):
         NotebookClient(
             nb,
             timeout=timeout,
@@ -183,7 +186,7 @@ def _execute_with(source: Path, target: Path, parameters: dict[str, Any], progre
             return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
     papermill_engines.register("minigrad", Engine)
-    with bar, _Watch(bar) as watch, _environment(**NO_BARS):
+    with bar, _Watch(bar) as watch, _environment(**ONE_THREAD, **NO_BARS):
         papermill.execute_notebook(
             source,
             target,

@@ -529,7 +529,7 @@ TASKS = [
             "If n < d: w = X.T @ a for some a. Which a gives X w = y?",
             "X X^T is singular if two examples are equal. Which function of np.linalg copes with "
             "that, and with n > d as well?",
-            "`np.linalg.pinv(X) @ y`.",
+            "It is called the pseudoinverse.",
         ),
         explanation="The pseudoinverse divides by the singular values that are not zero, and "
         "leaves the other directions at zero: least squares, and the shortest of all solutions.",
@@ -545,7 +545,7 @@ TASKS = [
         mistakes=_RIDGE_MISTAKES,
         hints=(
             "Set the gradient of |Xw - y|^2 + delta |w|^2 to zero.",
-            "X^T (X w - y) + delta w = 0. Collect what multiplies w.",
+            "Collect what multiplies w on one side: a matrix times w. Solve, do not invert.",
         ),
         explanation="The gradient is 2 X^T (X w - y) + 2 delta w. Set to zero it reads "
         "(X^T X + delta I) w = X^T y. With more parameters than examples the same w is "
@@ -561,7 +561,8 @@ TASKS = [
         cases=_split_cases,
         mistakes=_SPLIT_MISTAKES,
         hints=(
-            "Average the predictions over the draws first.",
+            "Two averages: over the draws, which gives one prediction per point, and over the "
+            "points. Which comes first for the bias?",
             "Bias: mean over points of (average - truth)^2. Variance: mean over draws and points "
             "of (prediction - average)^2.",
         ),
@@ -632,8 +633,9 @@ TASKS = [
         cases=_envelope_cases,
         mistakes=_ENVELOPE_MISTAKES,
         hints=(
-            "One epoch for each size: where its validation error is smallest.",
-            "`test[np.arange(len(test)), best]` picks one entry of each row.",
+            "Which of the two tables may be used to choose, and which to report?",
+            "One epoch for each size. Then one entry of each row of the other table: index with "
+            "`np.arange` for the rows.",
         ),
         explanation="Chosen on the validation set, reported on the test set. The smallest of many "
         "noisy numbers is too small, whichever set it comes from; a number from another set, at "

@@ -556,7 +556,8 @@ TASKS = [
         reference=dropout,
         judge=_judge_dropout,
         hints=(
-            "In training: keep = generator.random(x.shape) >= p. Survivors are divided by 1 - p.",
+            "If a share 1 - p survives unchanged, the mean output is (1 - p) x. Which factor on "
+            "the survivors makes it x? A uniform random number is below p with probability p.",
             "out = mask * x, so the derivative by x is the same mask, with the same factor. Define "
             "`backward` inside `dropout`, so that it sees that mask.",
             "For p = 1 the factor 1 / (1 - p) does not exist, and nobody needs it. `np.where(keep, "
@@ -616,8 +617,9 @@ TASKS = [
         hints=(
             "Softmax over the last axis, each row shifted by its maximum; then the mean over axis "
             "0.",
-            "Entropy of the mean: -sum of q log q over the classes, with 0 log 0 = 0.",
-            "Information: the entropy of the mean minus the mean over masks of their entropies.",
+            "0 log 0: put a 1 inside the logarithm wherever q is 0, `np.where(q > 0, q, 1)`.",
+            "Two entropies: of the mean over axis 0, shape (n,); and of each mask, shape (T, n), "
+            "of which you then take the mean over axis 0.",
         ),
         explanation="The entropy of the mean has two parts: how unsure the masks are one by one "
         "(the mean entropy), and how much they disagree (the rest, the mutual information "

@@ -448,7 +448,8 @@ TASKS = [
             "level, if there is one.",
             "Between that tick and the one before: share = (loss before - level) / (loss before - "
             "loss there).",
-            "NaN if the first tick is below already, or if no tick is.",
+            "argmax answers 0 in two other cases as well: if tick 0 is below already, and if no "
+            "tick is. Both get NaN.",
         ),
         explanation="The first tick at or below the level, a straight line from the tick before, "
         "and NaN where the run was not seen to pass the level. Compared at the same loss, two runs "

@@ -129,6 +129,16 @@ def test_labels_follow_the_last_point_that_is_shown(ax):
     assert (label.x, label.y) == (2, 3)
 
 
+def test_leaders_do_not_undo_limits_that_ticks_have_widened(ax):
+    ax.plot([0, 1], [1, 2], label="a")
+    ax.plot([0, 0.5], [1, 1], label="ends early, hence a leader")
+    ax.set_yticks([0, 10])
+    limits = ax.get_xlim(), ax.get_ylim()
+    plots.direct_labels(ax)
+    ax.figure.draw_without_rendering()
+    assert (ax.get_xlim(), ax.get_ylim()) == limits
+
+
 def test_spreading_keeps_order_and_distance_and_is_the_least_squares_solution():
     from scipy.optimize import minimize
 

@@ -43,9 +43,10 @@ def direct_labels(ax: Any, fontsize: float = 9) -> list[Label]:
         ax.text(1.03, height, line.get_label(), transform=ax.transAxes, color=color,
                 fontsize=fontsize, va="center", gid="direct-label")  # fmt: skip
         if abs(height - y) > step / 3 or x < 0.97:
+            # No autoscaling: it would undo limits that set_ticks widened, and move the ends.
             ax.plot([x, 1.025], [y, height], transform=ax.transAxes, color=color, linewidth=0.6,
                     linestyle="-", alpha=0.7, clip_on=False, gid="direct-label",
-                    label="_nolegend_")  # fmt: skip
+                    label="_nolegend_", scalex=False, scaley=False)  # fmt: skip
         labels.append(Label(str(line.get_label()), float(end[0]), float(end[1]), float(height)))
     return labels
 

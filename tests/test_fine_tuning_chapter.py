@@ -159,7 +159,7 @@ def test_the_stretch_starts_at_three_peaks_below_seven_and_dies_out(page):
 
 def test_verdicts_figures_and_size(notebook):
     claims = chapters.claims_of(notebook)
-    assert len(claims) == 20
+    assert len(claims) == 21
     assert all("5 seeds" in c["spread"] for c in claims)
     stable = [c["verdict"] for c in claims if "more stable" in c["statement"]]
     assert stable == ["does not hold at this scale"] * 3

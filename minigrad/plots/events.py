@@ -60,7 +60,7 @@ def censored_points(
     ax.update_datalim([(place, limit) for place in x])  # settings without a dot are shown too
     height = _add_row_beyond(ax, limit, float(times[here].min()) if here.any() else limit / 10)
     for i in np.flatnonzero(counts):
-        ax.text(x[i], height, f"▲ {counts[i]}/{len(rows[i])}", ha="center", va="center", fontsize=8,
+        ax.text(x[i], height, f"▲ {counts[i]}/{len(rows[i])}", ha="center", va="center", fontsize=7,
                 color=ink(color), transform=ax.get_xaxis_transform())  # fmt: skip
     return CensoredPoints(x, times, counts, median)
 

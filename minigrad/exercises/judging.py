@@ -319,6 +319,16 @@ def as_array(value: Any, name: str) -> np.ndarray:
     return array
 
 
+def as_number(value: Any, name: str) -> float:
+    """`value` as one number, such as a loss; arrays of size one count. Raises Wrong otherwise."""
+    array = as_array(value, name)
+    if array.size != 1:
+        raise Wrong(
+            f"the {name} has shape {array.shape}, where one number is expected.", kind="shape"
+        )
+    return float(array.reshape(()))
+
+
 def take_outputs(value: Any, names: Sequence[str]) -> list[Any]:
     """Split a returned value into its named outputs, without reading them yet."""
     if value is None:

@@ -14,7 +14,7 @@ import pytest
 import minigrad.exercises as exercises
 from minigrad.exercises import Case, Mistake, Task, check, hint, progress, solution
 from minigrad.exercises import training as set_training
-from minigrad.exercises.judging import judge
+from minigrad.exercises.judging import Wrong, as_number, judge
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "exercises" / "source").glob("*.ipynb"))
@@ -601,3 +601,10 @@ def test_nbgrader_gives_all_points_to_the_solution_and_none_to_the_empty_noteboo
     points = sum(cell["metadata"]["nbgrader"].get("points", 0) for cell in marked_cells(source))
     assert points > 0
     assert scores == {"solved": (points, points), "empty": (0, points)}
+
+
+def test_one_number_is_taken_from_any_array_of_size_one_and_from_nothing_else():
+    assert as_number(np.array([[2.5]]), "loss") == as_number(2.5, "loss") == 2.5
+    for value in (np.ones(3), np.empty(0)):
+        with pytest.raises(Wrong, match=r"the loss has shape \(\d,\), where one number"):
+            as_number(value, "loss")
